@@ -23,7 +23,7 @@ from tests.commands.items import (
     parsed,
     session_of,
 )
-from tests.oracle import commands_oracle
+from tests.oracle.sessions_oracle import sessions_with
 
 ACTIVE: Final = ("ivr", "queued", "routed", "assigned", "wrap-up")
 ABSENT: Final = "absent"
@@ -178,7 +178,7 @@ class Start(Struct, frozen=True, kw_only=True):
 
 
 def start_of(fields: Json, sessions: tuple[Json, ...]) -> Start:
-    placed = commands_oracle.sessions_with(fields, list(sessions))
+    placed = sessions_with(fields, list(sessions))
     return Start(
         fields=fields,
         item=item_of(fields),
@@ -234,7 +234,7 @@ def check(
             else:
                 after = expected["workItem"]
                 differing = {name: (after[name], found.item[name]) for name in after if after[name] != found.item[name]}
-                sessions_after = commands_oracle.sessions_with(after, sessions)
+                sessions_after = sessions_with(after, sessions)
                 if sessions_after != found.sessions:
                     differing["sessions"] = (places(sessions_after), places(found.sessions))
             command = {"name": found.name, "dropped": list(found.dropped), "ignored": list(found.ignored)}

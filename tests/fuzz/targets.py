@@ -27,7 +27,7 @@ from tests.fuzz.service_answers import answers as service_answers
 from tests.fuzz.settings_input import settings
 from tests.fuzz.stored_pairs import stored_documents
 from tests.fuzz.timelines import timelines
-from tests.handlers.dry_run.test_question import COMMAND, SYNC
+from tests.handlers.dry_run.questions import COMMAND, SYNC
 from tests.handlers.events.malformed.kind import CONTENT, good
 from tests.handlers.events.malformed.messages import MALFORMED
 from tests.handlers.events.own_syncs.comparison import compared, own_sync

@@ -7,17 +7,8 @@ the meaning of a queue, a session and a place comes from the other oracle.
 
 from typing import NamedTuple
 
-from tests.oracle.commands_oracle import (
-    PASS,
-    Json,
-    active_session,
-    asked_rule,
-    entered_at,
-    named_queue,
-    place_of,
-    time_statuses,
-    without,
-)
+from tests.oracle.commands_oracle import PASS, asked_rule, entered_at, named_queue, time_statuses
+from tests.oracle.sessions_oracle import Json, active_session, place_of, without
 
 
 class Row(NamedTuple):

@@ -15,6 +15,6 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             yield file
         part.replace(path)
-    except BaseException:
+    finally:
+        # Once it has its name, no part is left.
         part.unlink(missing_ok=True)
-        raise

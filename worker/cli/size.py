@@ -101,7 +101,7 @@ def size(  # noqa: PLR0917 - typer passes options by name
     It multiplies the measured costs of one event, and names the machine, commit and date of the measurement: yours
     differ. Nothing is asked of AWS, and nothing is measured. docs/scale.md has the assumptions.
     """
-    from worker.sizing.estimate import Load, estimate  # noqa: PLC0415 - `--help` loads none of it
+    from worker.sizing.estimate import Load  # noqa: PLC0415 - `--help` loads none of it
     from worker.sizing.prices import Prices  # noqa: PLC0415
 
     load = Load(
@@ -129,10 +129,15 @@ def size(  # noqa: PLR0917 - typer passes options by name
         log_gb=price_log_gb,
         log_million=price_log_million,
     )
-    measured = _measured(figures)
-    found = estimate(load, measured, prices_now)
+    _print_estimate(load, _measured(figures), prices_now, as_json=as_json)
+
+
+def _print_estimate(load: "Load", measured: "MeasuredCosts", prices: "Prices", *, as_json: bool) -> None:
+    from worker.sizing.estimate import estimate  # noqa: PLC0415
+
+    found = estimate(load, measured, prices)
     if as_json:
-        sys.stdout.write(orjson.dumps(_wire(found, measured, prices_now)).decode() + "\n")
+        sys.stdout.write(orjson.dumps(_wire(found, measured, prices)).decode() + "\n")
     else:
         sys.stdout.writelines(f"{line}\n" for line in _lines(found, measured))
 

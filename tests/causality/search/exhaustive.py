@@ -20,8 +20,8 @@ from rich.table import Table
 from handlers.options import GAP_SECONDS, Options, PolicyInUse
 from tests.causality.outside import CONVERSATION_WRITES, WORK_ITEM_WRITES, ChangesForm
 from tests.causality.search.batches import Partitions, compare_partitions
+from tests.causality.search.budget import Budget
 from tests.causality.search.depth_first import Found, search
-from tests.causality.search.node import Budget
 from tests.causality.search.starts import PAIRS, Age, SearchStart
 from worker.store.memory.queue_rules import MemoryQueueRules
 

@@ -8,7 +8,7 @@ may pass whatever was sent before the oldest event that is neither delivered nor
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
@@ -19,10 +19,9 @@ from handlers.batch_handler import BatchHandler
 from handlers.documents.document import document_from_snapshot
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event
-from handlers.events.parser import read_message
 from handlers.options import Options
 from handlers.outcome import Retry
-from handlers.ports import Document, LoadRequest, Store
+from handlers.ports import Document, Store
 from handlers.routing.queue_rules import QueueRules
 from sync.contract import sync_writes_max
 from sync.conversation import Conversation, ConversationStatus
@@ -39,32 +38,15 @@ from tests.causality.outside import (
     work_item_writes,
 )
 from tests.causality.ports import AnyIds, FixedClock, InterruptedStore, NoJitter, run_to_end
+from tests.causality.search.acts import ActClock, C, event_of, time_of, without_conversation
+from tests.causality.search.budget import Budget
 from tests.causality.search.keys import conversation_key, event_key, state_key, version_key, work_item_key
 from tests.causality.search.record import OutsideHistory
 from worker.store.documents import Collection
 from worker.store.memory.store import MemoryStore
 
-C: Final = "c"
 _POLLS_MAX: Final = 4
 """So many polls end every waiting where no event is on its way: each one closes what the one before it noted."""
-
-
-class Budget(Struct, frozen=True, kw_only=True):
-    """The number of acts still allowed, and their kinds."""
-
-    writes: int
-    conversation_kinds: tuple[str, ...]
-    work_item_kinds: tuple[str, ...]
-    creations: bool = True
-    touches: bool = True
-    silent: bool = False
-    late: bool = True
-    removals: int = 0
-    repeats: int = 0
-    meetings: int = 0
-    batches: int = 0
-    losses: int = 0
-    foreign: int = 0
 
 
 class SentEvent(Struct, frozen=True):
@@ -123,7 +105,9 @@ class Node:
             conversation_key(self.conversation()),
             tuple(map(work_item_key, self.store.documents(Collection.WORK_ITEMS))),
             state_key(state),
-            frozenset((event_key(each.event), since is not None and _time(each.at) <= since) for each in self.pending),
+            frozenset(
+                (event_key(each.event), since is not None and time_of(each.at) <= since) for each in self.pending
+            ),
             frozenset(map(event_key, self.seen)) if self.budget.repeats else None,
             self.budget,
             self.lost,
@@ -211,7 +195,7 @@ class Node:
             return False
         node = self.copy("our own syncs come back")
         node.options = with_changes(self.options, own_syncs_stored=False)
-        run_to_end(node._handler(node.store).handle([_event_of(message) for message in self.announced]))
+        run_to_end(node._handler(node.store).handle([event_of(message) for message in self.announced]))
         return bool(node.store.documents(Collection.OUTBOX))
 
     def _polled_out(self) -> "Node":
@@ -277,7 +261,7 @@ class Node:
         removed = touched(last, self.services_now)
         self.removed = {**removed, "attributes": {**removed["attributes"], "deleted": True}}
         self.removed_unnoted = not self.store.state(C).conversation_rev
-        self.store = _without_conversation(self.store)
+        self.store = without_conversation(self.store)
         self.budget = with_changes(self.budget, removals=self.budget.removals - 1)
         self.writes = self.writes.after_conversation(event, frozenset({"status"}), self.removed)
         self._send(event)
@@ -322,7 +306,7 @@ class Node:
     def poll(self, meeting: InterruptedStore | None = None) -> None:
         """Poll with the latest watermark that there may be: the time of the oldest event on its way."""
         self.instant += 1
-        watermark = min((_time(each.at) for each in self.pending), default=_time(self.instant))
+        watermark = min((time_of(each.at) for each in self.pending), default=time_of(self.instant))
         waited = self.store.state(C).waiting
         run_to_end(self._handler(meeting or self.store).close_gaps([C], watermark))
         self._count_syncs()
@@ -341,7 +325,7 @@ class Node:
             state = for_pair(state, item)
         conversation = conversation_of(self.conversation())
         waiting = Waiting(
-            since=_time(self.instant),
+            since=time_of(self.instant),
             conversation_rev=conversation.rev,
             work_item_rev=item.rev if item is not None and item.id == state.work_item else 0,
             values=shared_values(conversation),
@@ -382,7 +366,7 @@ class Node:
         self._note_closed()
         entries = self.store.documents(Collection.OUTBOX)
         for entry in entries:
-            event = _event_of(entry["message"])
+            event = event_of(entry["message"])
             if event.is_sync:
                 self.syncs += 1
                 self.announced = (*self.announced, entry["message"])
@@ -407,36 +391,9 @@ class Node:
         return BatchHandler(
             store=store,
             clock=FixedClock(),
-            queue_clock=_QueueClock(self),
+            queue_clock=ActClock(lambda: self.instant),
             ids=AnyIds(100 * len(self.store.documents(Collection.WORK_ITEMS))),
             chance=NoJitter(),
             options=self.options,
             queue_rules=self.queue_rules,
         )
-
-
-class _QueueClock:
-    """SQS's clock: the acts so far, those between a worker's load and its decision included."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    def now(self) -> datetime:
-        return _time(self._node.instant)
-
-
-def _time(instant: int) -> datetime:
-    return NOW + timedelta(seconds=instant)
-
-
-def _without_conversation(store: MemoryStore) -> MemoryStore:
-    """A copy of the store without the conversation."""
-    items = frozenset(item["_id"] for item in store.documents(Collection.WORK_ITEMS))
-    pairs = run_to_end(store.load([LoadRequest(conversation_id=C, work_item_ids=items)]))
-    return MemoryStore.seeded({C: with_changes(pairs[C], conversation=None)})
-
-
-def _event_of(message: str) -> Event:
-    event = read_message(message)
-    assert isinstance(event, Event)
-    return event

@@ -21,7 +21,9 @@ from sync.state.reconciliation import after_reconcile
 from sync.state.sync_state import SyncState, ViewedValue
 from tests.causality.outside import NOW, ChangesForm
 from tests.causality.ports import run_to_end
-from tests.causality.search.node import Budget, C, Node
+from tests.causality.search.acts import C
+from tests.causality.search.budget import Budget
+from tests.causality.search.node import Node
 from tests.causality.search.record import OutsideHistory, Version
 from worker.store.memory.store import MemoryStore
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from handlers.dry_run.question import BadQuestion
-from tests.handlers.dry_run.test_question import SYNC, C, W, ask, fault
+from tests.handlers.dry_run.questions import SYNC, C, W, ask, fault
 from tests.handlers.wire_events import Json
 
 CAUSAL: Final[Json] = {**SYNC, "policy": "causal"}

@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 import pytest
 
-from tests.handlers.dry_run.test_question import SYNC
+from tests.handlers.dry_run.questions import SYNC
 from tests.handlers.wire_events import Json
 from tests.oracle import causal_oracle, points, rules_oracle
 from tests.oracle.causal_oracle import FIELDS, in_order_of_the_tables

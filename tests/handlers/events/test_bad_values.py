@@ -10,7 +10,7 @@ from handlers.dry_run.question import BadQuestion, answer
 from handlers.events.event import Event, Malformed, RejectionCode
 from handlers.events.parser import read_message
 from handlers.planning.event_batch import load_request_of
-from tests.handlers.dry_run.test_question import COMMAND, NOW, SYNC, C, W
+from tests.handlers.dry_run.questions import COMMAND, NOW, SYNC, C, W
 from tests.handlers.events.malformed.kind import good
 from tests.handlers.wire_events import Json, text
 
