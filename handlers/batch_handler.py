@@ -16,7 +16,7 @@ from handlers.documents.stored_forms import UnreadableDocument
 from handlers.drift import DriftClass, DriftEnd, LeftAlone, LeftPair, SweepLimits, SweptPage, SweptPair, told_drift
 from handlers.events.event import Event
 from handlers.options import Options, PlanningContext
-from handlers.outcome import HandledEvent, PolledPair
+from handlers.outcome import HandledEvent, PolledPage, PolledPair
 from handlers.planning.endings import failed_ending, failed_poll_ending, own_sync_ending
 from handlers.planning.event_batch import EventBatch, load_request_of
 from handlers.planning.planner import PlannedPair, plan_gap, plan_pair
@@ -114,7 +114,7 @@ class BatchHandler:
         detail = f"lost {self._options.conflict_attempts_max + 1} times against other writers"
         return [failed_ending(event, ReasonCode.CONFLICT, detail, planning=self._planning()) for event in events]
 
-    async def close_gaps(self, conversation_ids: Sequence[str], watermark: datetime) -> list[PolledPair]:
+    async def close_gaps(self, conversation_ids: Sequence[str], watermark: datetime) -> PolledPage:
         """Decide the pairs that wait since before `watermark`; the endings of those that the audit reports.
 
         `watermark`: the time, by SQS's clock, before which nothing sent to the queue is still undelivered. A pair with
@@ -135,12 +135,18 @@ class BatchHandler:
                 reported.append(failed_poll_ending(result.conversation_id, code, result.reason, options=self._options))
             elif polled is not None and result is CommitResult.COMMITTED:
                 reported.append(polled)
-        return reported
+        missing = _missing(results)
+        return PolledPage(pairs=tuple(reported), complete=missing is None, timed_out=_timed_out(missing))
 
-    async def sweep_pairs(self, requests: Sequence[LoadRequest], limits: SweepLimits) -> SweptPage:
+    async def sweep_pairs(
+        self, requests: Sequence[LoadRequest], limits: SweepLimits, repairs_max: int | None = None
+    ) -> SweptPage:
         """Look for drift in these pairs, as they are stored, and repair it; the pairs with drift, and those that differ
-        and were left alone. Where no pair was handled it raises StoreAway, or CommitTimeout: a repair of fewer may
-        succeed."""
+        and were left alone.
+
+        `repairs_max`, at least 1: how many repairs are committed at once; None: all. Where no pair was handled it
+        raises StoreAway, or CommitTimeout: fewer repairs at once may succeed.
+        """
         swept: list[SweptPair] = []
         alone: list[LeftPair] = []
         waits = () if self._options.waiting_times else None
@@ -152,11 +158,12 @@ class BatchHandler:
             try:
                 if attempt:
                     await self._clock.sleep(self._options.conflict_pause_s(attempt - 1, self._chance))
-                left = await self._sweep(left, limits, swept, alone)
-            except StoreAway:
+                left = await self._sweep(left, limits, swept, alone, repairs_max)
+            except StoreAway as away:
                 if not swept:
                     raise
-                return SweptPage(pairs=tuple(swept), left_alone=tuple(alone), complete=False)
+                timed_out = _timed_out(away)
+                return SweptPage(pairs=tuple(swept), left_alone=tuple(alone), complete=False, timed_out=timed_out)
             if not left:
                 break
         # What still conflicts is being written: the pair's next time of writing brings it back.
@@ -169,36 +176,45 @@ class BatchHandler:
         limits: SweepLimits,
         swept: list[SweptPair],
         alone: list[LeftPair],
+        repairs_max: int | None,
     ) -> dict[str, LoadRequest]:
         """Load, plan and commit these pairs once; adds to `swept` and `alone`, and returns those that had a write
-        conflict."""
+        conflict. Raises StoreAway and CommitTimeout, after what was committed before is in `swept`."""
         pairs = await self._store.load(list(requests.values()))
         planning = await self._planning_of(pairs.values())
         # One context for all pairs of a load.
         sessions = next((pair.context.sessions for pair in pairs.values()), {})
         placements = placements_of(sessions.values())
         planned = [self._plan_sweep(key, pairs[key], limits, placements, planning) for key in requests]
+        left: dict[str, LoadRequest] = {}
+        if limits.repair:
+            for part in _parts_of_repairs(planned, repairs_max):
+                left |= {key: requests[key] for key in await self._repair(part, swept)}
+        else:
+            swept.extend(_untouched(each.swept) for each in planned if each.swept is not None)
         alone.extend(
             LeftPair(conversation_id=each.plan.conversation_id, why=each.left_alone)
             for each in planned
             if each.left_alone is not None
         )
-        if not limits.repair:
-            swept.extend(_untouched(each.swept) for each in planned if each.swept is not None)
-            return {}
-        plans = [each.plan for each in planned]
-        # Most pairs of a page have no drift, and what writes nothing takes no time.
-        results = await self._commit(plans, conversations=sum(not plan.empty for plan in plans))
-        left: dict[str, LoadRequest] = {}
+        return left
+
+    async def _repair(self, planned: Sequence[PlannedSweep], swept: list[SweptPair]) -> list[str]:
+        """Commit these plans; adds to `swept`, and returns the conversations that had a write conflict. Raises
+        StoreAway, CommitTimeout."""
+        writing = sum(not each.plan.empty for each in planned)
+        results = await self._commit([each.plan for each in planned], conversations=writing)
+        conflicts = []
         for each, result in zip(planned, results, strict=True):
             key = each.plan.conversation_id
             if isinstance(result, PlanRejected):
                 swept.append(told_drift(DriftClass.UNREADABLE, key, detail=result.reason))
-            elif result is not CommitResult.COMMITTED:
-                left[key] = requests[key]
-            elif each.swept is not None:
+            elif result is CommitResult.CONFLICT:
+                conflicts.append(key)
+            elif result is CommitResult.COMMITTED and each.swept is not None:
                 swept.append(each.swept)
-        return left
+        _raise_where_missing(results)
+        return conflicts
 
     def _plan_sweep(
         self, key: str, pair: Pair, limits: SweepLimits, placements: Placements, planning: PlanningContext
@@ -284,12 +300,33 @@ class BatchHandler:
         return [failed_ending(one.event, code, result.reason, planning=planning) for one in planned.handled]
 
 
-def _raise_where_missing(results: Sequence[CommitResult | PlanRejected]) -> None:
-    """Raise CommitTimeout or StoreAway where the store gave a plan no result."""
+def _missing(results: Sequence[CommitResult | PlanRejected]) -> StoreAway | None:
+    """CommitTimeout or StoreAway where the store gave a plan no result; None where every plan has one."""
     if timed_out := sum(result is CommitResult.TIMED_OUT for result in results):
-        raise CommitTimeout("the deadline passed in the middle of a batch", conversations=timed_out)
+        return CommitTimeout("the deadline passed in the middle of a batch", conversations=timed_out)
     if CommitResult.AWAY in results:
-        raise StoreAway("the store went away in the middle of a batch")
+        return StoreAway("the store went away in the middle of a batch")
+    return None
+
+
+def _timed_out(missing: StoreAway | None) -> int:
+    """Of how many conversations the commit had no answer in time."""
+    return missing.conversations if isinstance(missing, CommitTimeout) else 0
+
+
+def _raise_where_missing(results: Sequence[CommitResult | PlanRejected]) -> None:
+    if (missing := _missing(results)) is not None:
+        raise missing
+
+
+def _parts_of_repairs(planned: Sequence[PlannedSweep], size: int | None) -> list[list[PlannedSweep]]:
+    """The plans in parts, in each at most `size` that write; None: in one part. What writes nothing is in the first."""
+    if size is None:
+        return [list(planned)]
+    writing = [each for each in planned if not each.plan.empty]
+    parts = [writing[start : start + size] for start in range(0, len(writing), size)] or [[]]
+    parts[0] = [*parts[0], *(each for each in planned if each.plan.empty)]
+    return parts
 
 
 def _parts(by_conversation: dict[str, list[Event]], size: int | None) -> list[dict[str, list[Event]]]:

@@ -52,3 +52,12 @@ class PolledPair(Struct, frozen=True, kw_only=True):
 
     audit: AuditRecord
     announcements: tuple[Announcement, ...] = ()
+
+
+class PolledPage(Struct, frozen=True, kw_only=True):
+    """The endings of one call of the gap poll. `complete` False: the store went away, or its deadline passed, before
+    all pairs were handled. `timed_out`: of how many the commit had no answer in time."""
+
+    pairs: tuple[PolledPair, ...] = ()
+    complete: bool = True
+    timed_out: int = 0

@@ -1,6 +1,7 @@
 """What every suite may ask for."""
 
 import gc
+import logging
 import os
 import re
 import shutil
@@ -63,6 +64,19 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+class _StrictHandler(logging.Handler):
+    """Fails where a log line's arguments do not fit its text. It also keeps the lines of libraries off standard error,
+    where Python writes them while no handler is there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.getMessage()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _strict_logging() -> None:
+    logging.getLogger().addHandler(_StrictHandler())
 
 
 _IN_MEMORY: Final = Path("/dev/shm")

@@ -238,7 +238,8 @@ async def test_without_scripts_it_shows_the_same_and_says_that_it_is_not_live(si
 async def test_a_server_that_stops_shows(site: Site, no_findings: None) -> None:
     page = await site.open()
     site.pages.close()
-    await expect(page.locator("#live-state")).to_contain_text(NOT_LIVE)
+    # It says so after five seconds at most.
+    await expect(page.locator("#live-state")).to_contain_text(NOT_LIVE, timeout=15_000)
     await expect(page.locator(OLD_LINK)).to_be_visible()
 
 

@@ -51,7 +51,7 @@ class Owners:
     async def poll(self) -> list[PolledPair]:
         """Let the watermark pass every wait so far, then poll the pair."""
         self.world.clock.at += PAST_THE_GAP
-        return await self.world.handler.close_gaps(["c-1"], self.watermark())
+        return list((await self.world.handler.close_gaps(["c-1"], self.watermark())).pairs)
 
     def watermark(self) -> datetime:
         """The watermark of a queue in which no message is left."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -11,10 +11,9 @@ from typing import IO
 def new_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that has its name when it is whole; until then it is `FILE.part`. Only the user can read it."""
     part = path.with_name(f"{path.name}.part")
-    try:
+    with ExitStack() as undo:
+        undo.callback(part.unlink, missing_ok=True)
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             yield file
         part.replace(path)
-    finally:
-        # Once it has its name, no part is left.
-        part.unlink(missing_ok=True)
+        undo.pop_all()

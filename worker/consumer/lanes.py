@@ -2,9 +2,9 @@
 announcements on.
 
 A conversation that meets another writer is retried beside its lane (`contention.py`). While the store is away, a lane
-repeats its batch, in smaller transactions where the store was too slow for one (`transaction_limit.py`). If the batch
-meets an unexpected error, the lane splits it by conversation, and returns only the messages of the conversation with
-the error to the queue.
+repeats its batch, in smaller transactions where the store was too slow for one (worker/runtime/transaction_limit.py).
+If the batch meets an unexpected error, the lane splits it by conversation, and returns only the messages of the
+conversation with the error to the queue.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from handlers.ports import CommitTimeout
 from worker.consumer.contention import Contention, split_finished
 from worker.consumer.lane_context import LaneContext, LaneEntry
 from worker.consumer.settlement import ReturnReason, Settlement
-from worker.consumer.transaction_limit import TransactionLimit
 from worker.errors import first_line
+from worker.runtime.transaction_limit import TransactionLimit
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected, log_unexpected
 from worker.telemetry.audit_log import log_handled, log_own_syncs, log_unsupported
 from worker.telemetry.logs import error_fields
@@ -138,11 +138,18 @@ class Lane:
         try:
             needed_store = await self._context.handler.handle_batch(batch, began_with)
         except CommitTimeout as timeout:
-            limit.timed_out(timeout.conversations, began_with=began_with, reason=first_line(timeout))
+            if limit.timed_out(timeout.conversations, began_with=began_with):
+                self._runtime.telemetry.log.warning(
+                    "smaller transactions: a commit timed out",
+                    conversations=limit.conversations_max,
+                    before=began_with,
+                    timedOut=timeout.conversations,
+                    reason=first_line(timeout),
+                )
             raise
         # Own syncs go on while the store is away, and say nothing of it.
-        if needed_store:
-            limit.handled()
+        if needed_store and limit.handled():
+            self._runtime.telemetry.log.info("transactions whole again", conversations=limit.whole)
 
     async def _finish(self, entries: Sequence[LaneEntry], batch: EventBatch) -> None:
         """Log, settle and announce entries. The message of an event without an ending is returned to the queue."""
@@ -208,10 +215,10 @@ class Lanes:
     """
 
     def __init__(self, *, count: int, batch_max: int, context: LaneContext) -> None:
-        limit = TransactionLimit(batch_max, context.runtime)
+        limit = TransactionLimit(batch_max, context.runtime.clock)
         self._for_pairs = [Lane(context, limit) for _ in range(count)]
         # Nothing is committed in these two, so nothing lowers their limit.
-        without_commits = TransactionLimit(batch_max, context.runtime)
+        without_commits = TransactionLimit(batch_max, context.runtime.clock)
         self._for_storeless = Lane(context, without_commits)
         self._for_malformed = Lane(context, without_commits)
         self._all = (*self._for_pairs, self._for_storeless, self._for_malformed)

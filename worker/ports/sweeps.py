@@ -121,7 +121,9 @@ class SweepFleet(Protocol):
 class PairSweeper(Protocol):
     """Looks for drift in pairs and repairs it."""
 
-    async def sweep_pairs(self, requests: Sequence[LoadRequest], limits: SweepLimits) -> SweptPage:
-        """The pairs with drift, and those that differ and were left alone. Raises CommitTimeout where a repair of fewer
-        pairs may succeed."""
+    async def sweep_pairs(
+        self, requests: Sequence[LoadRequest], limits: SweepLimits, repairs_max: int | None = None
+    ) -> SweptPage:
+        """The pairs with drift, and those that differ and were left alone. `repairs_max`: how many repairs are
+        committed at once. Raises CommitTimeout where fewer may succeed."""
         ...

@@ -112,8 +112,8 @@ class ReplayEnvironment(Struct, frozen=True, kw_only=True):
         waiting = store.state(conversation_id).waiting
         while waiting is not None and (until is None or self._poll_due(waiting) <= until):
             due = self._poll_due(waiting)
-            polled = await self.handler(store, due).close_gaps([conversation_id], self._watermark(due))
-            yield (polled[0] if polled else None), due
+            page = await self.handler(store, due).close_gaps([conversation_id], self._watermark(due))
+            yield (page.pairs[0] if page.pairs else None), due
             before, waiting = waiting, store.state(conversation_id).waiting
             if waiting == before:
                 return

@@ -10,26 +10,27 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
-from handlers.outcome import PolledPair
-from handlers.ports import COMMIT_MIN, CommitTimeout, QueueClock
+from handlers.outcome import PolledPage
+from handlers.ports import CommitTimeout, QueueClock, StoreAway
 from worker.ports.outbox import Announcer
 from worker.ports.sync_states import SyncStatesByAge
 from worker.ports.watermark import Watermark
 from worker.runtime.context import RuntimeContext
+from worker.runtime.transaction_limit import TransactionLimit
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 from worker.telemetry.audit_log import log_polled
 from worker.telemetry.logs import error_fields
 from worker.telemetry.metrics import Metric
 
 PAGE_SIZE: Final = 50
-"""Pairs that one call decides."""
+"""Pairs that one call decides, where the store is fast enough for so many."""
 _INTERVAL_S_MAX: Final = 15.0
 
 
 class GapCloser(Protocol):
     """Decides pairs without the event that they wait for (`handlers/batch_handler.py`)."""
 
-    async def close_gaps(self, conversation_ids: Sequence[str], watermark: datetime) -> list[PolledPair]:
+    async def close_gaps(self, conversation_ids: Sequence[str], watermark: datetime) -> PolledPage:
         """Decide the pairs that wait since before the watermark, and return those. Raises StoreAway, CommitTimeout."""
         ...
 
@@ -62,6 +63,8 @@ class GapPoll:
         self._queue_clock = queue_clock
         self._interval_s = min(gap_s / 4, _INTERVAL_S_MAX)
         self._runtime = runtime
+        self._limit = TransactionLimit(PAGE_SIZE, runtime.clock)
+        self._measured_at = runtime.clock.monotonic()
 
     async def run(self) -> None:
         """Run rounds until cancelled."""
@@ -83,26 +86,24 @@ class GapPoll:
             found = await self._states.waiting_since_before(watermark, limit)
             new = [conversation_id for conversation_id in found if conversation_id not in polled]
             still_waiting = len(found) - len(new)
-            page = new[:PAGE_SIZE]
+            page = new[: self._limit.conversations_max]
             if page:
                 await self._close(page, watermark)
                 polled.update(page)
-            if len(new) <= PAGE_SIZE and len(found) < limit:
+            if len(new) == len(page) and len(found) < limit:
                 return
+            if self._runtime.clock.monotonic() - self._measured_at >= self._interval_s:
+                # On a slow store a round may take minutes.
+                await self._measure()
 
     async def _close(self, page: Sequence[str], watermark: datetime) -> None:
         telemetry = self._runtime.telemetry
+        began_with = self._limit.conversations_max
         try:
             decided = await catch_unexpected(self._closer.close_gaps(page, watermark))
         except CommitTimeout as timeout:
-            if timeout.conversations <= COMMIT_MIN:
-                raise
-            # The next round would begin with the same pairs, and no pair behind them would be decided.
-            telemetry.log.warning("the poll decides a page by halves: a commit timed out", conversations=len(page))
-            middle = len(page) // 2
-            for half in (page[:middle], page[middle:]):
-                await self._close(half, watermark)
-            return
+            self._note_timeout(timeout.conversations, began_with)
+            raise
         if isinstance(decided, UnexpectedError):
             telemetry.metrics.count(Metric.BATCH_FAULT)
             telemetry.log.error(
@@ -112,11 +113,27 @@ class GapPoll:
             for conversation_id in page if len(page) > 1 else ():
                 await self._close([conversation_id], watermark)
             return
-        for pair in decided:
+        for pair in decided.pairs:
             log_polled(pair, telemetry)
-        self._announcer.offer([announcement for pair in decided for announcement in pair.announcements])
+        self._announcer.offer([announcement for pair in decided.pairs for announcement in pair.announcements])
+        if decided.complete:
+            self._limit.handled()
+            return
+        self._note_timeout(decided.timed_out, began_with)
+        raise StoreAway("the store went away while a page of the poll was committed")
+
+    def _note_timeout(self, conversations: int, began_with: int) -> None:
+        """The next round begins with the same pairs: a page as large would keep it from every pair behind them."""
+        if self._limit.timed_out(conversations, began_with=began_with):
+            self._runtime.telemetry.log.warning(
+                "the poll decides fewer pairs at once: a commit timed out",
+                conversations=self._limit.conversations_max,
+                before=began_with,
+                timedOut=conversations,
+            )
 
     async def _measure(self) -> None:
+        self._measured_at = self._runtime.clock.monotonic()
         backlog = await self._states.waiting_backlog()
         metrics = self._runtime.telemetry.metrics
         age_s = (self._queue_clock.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0

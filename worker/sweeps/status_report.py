@@ -16,7 +16,8 @@ from worker.runtime.context import RuntimeContext
 
 _OLD_S: Final = 86_400.0
 """Reports of workers that left none for so long are removed when a worker starts."""
-_FAREWELL_S_MAX: Final = 1.0
+_POST_S_MAX: Final = 1.0
+"""How long a stop waits for the report under way, and for the last one."""
 
 
 def process_name() -> str:
@@ -39,26 +40,39 @@ class StatusReporter:
 
     async def run(self) -> None:
         """Leave a report every `interval_s` or so, until cancelled."""
-        await self._runtime.run_rounds(self.round, interval_s=self._interval_s)
+        try:
+            await self._runtime.run_rounds(self.round, interval_s=self._interval_s)
+        finally:
+            await self._end_posting()
 
     async def round(self) -> None:
         """Leave a report. Raises StoreAway."""
         self._posting = asyncio.ensure_future(self._board.post(self._report()))
-        # A call that is given up may reach the store all the same, and later than the farewell: so a round that is
-        # cancelled leaves its call to it.
         await asyncio.shield(self._posting)
         if not self._removed_old:
             await self._board.remove_old(_OLD_S)
             self._removed_old = True
 
     async def farewell(self) -> None:
-        """Leave the last report, after the one under way: this worker has stopped. A store that is away is not waited
+        """Leave the last report, after `run` has ended: this worker has stopped. A store that is away is not waited
         for."""
         with contextlib.suppress(StoreAway, TimeoutError):
-            async with asyncio.timeout(_FAREWELL_S_MAX):
-                if self._posting is not None:
-                    await asyncio.wait([self._posting])
+            async with asyncio.timeout(_POST_S_MAX):
                 await self._board.post(self._report(stopped=True))
+
+    async def _end_posting(self) -> None:
+        """Wait for the report under way. A call that is given up may reach the store all the same, and later than the
+        farewell."""
+        posting = self._posting
+        if posting is None:
+            return
+        await asyncio.wait([posting], timeout=_POST_S_MAX)
+        if not posting.done():
+            posting.cancel()
+            await asyncio.wait([posting])
+        if not posting.cancelled():
+            # Nobody else reads it, and it is the next report's business.
+            posting.exception()
 
     def _report(self, *, stopped: bool = False) -> WorkerReport:
         health, recent = self._runtime.health.report(), self._runtime.telemetry.decisions

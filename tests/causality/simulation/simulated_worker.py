@@ -291,7 +291,7 @@ class SimulatedWorker:
                 waiting = await self._context.store.waiting_since_before(watermark, 1_000)
                 began = self._context.waits.began()
                 with contextlib.suppress(StoreAway):
-                    self._context.tally.closed += len(await self._handler.close_gaps(waiting, watermark))
+                    self._context.tally.closed += len((await self._handler.close_gaps(waiting, watermark)).pairs)
                     self._context.waits.polled(waiting, began)
 
     async def _sweep(self) -> None:

@@ -130,7 +130,7 @@ class TestAWorkItemsWriteThatDoesNotSay:
         told = changes({"status": ("routed", "assigned")}, {"assignedTo": (None, "u-1")})
         assert code_of(await world.one(event(accepted, changes=told))) == "AWAITING_EARLIER_EVENT"
         assert world.store.state("c-1").touched == {"assignee": 2}
-        [polled] = await world.handler.close_gaps(["c-1"], world.clock.now() + GAP)
+        [polled] = (await world.handler.close_gaps(["c-1"], world.clock.now() + GAP)).pairs
         assert [reason.meta["rule"] for reason in polled.audit.reasons] == ["A2"]
         assert (world.c().assigned_users, world.w().assigned_to) == (("u-1",), "u-1")
 
@@ -140,7 +140,7 @@ class TestWhenTheWaitIsOver:
         world = World(deployed_at=START)
         _stored(world, START)
         await world.one(event(work_item(2, queue="q-2", status="queued"), changes=changes({"priority": (1, 2)})))
-        [polled] = await world.handler.close_gaps(["c-1"], world.clock.now() + GAP)
+        [polled] = (await world.handler.close_gaps(["c-1"], world.clock.now() + GAP)).pairs
         assert [reason.meta["rule"] for reason in polled.audit.reasons] == ["B1", "B8"]
         assert (world.w().assigned_to, world.w().queue) == ("u-1", "q-1")
 

@@ -128,7 +128,7 @@ async def test_a_waiting_pair_and_the_poll_that_decides_it_are_kept() -> None:
     waiting = records(world)[-1]
     assert waiting["suppressed"][0]["code"] == "FIELD_WAITS"
     assert waiting["reasons"][0]["code"] == "AWAITING_EARLIER_EVENT"
-    [polled] = await world.handler.close_gaps(["c-1"], world.clock.now().replace(year=2030))
+    [polled] = (await world.handler.close_gaps(["c-1"], world.clock.now().replace(year=2030))).pairs
     assert polled.audit.outcome is AuditOutcome.APPLIED
     decided = records(world)[-1]
     assert decided["trigger"] == "gap"

@@ -51,9 +51,9 @@ class TestThePoll:
         # The clock does not matter: however long the wait, the queue may still hold its event.
         world.clock.at += timedelta(days=3)
         for early in (timedelta(), timedelta(milliseconds=1), timedelta(days=1)):
-            assert await world.handler.close_gaps(["c-1"], waiting.since - early) == []
+            assert (await world.handler.close_gaps(["c-1"], waiting.since - early)).pairs == ()
         assert world.stored() == before
-        assert len(await world.handler.close_gaps(["c-1"], waiting.since + timedelta(milliseconds=1))) == 1
+        assert len((await world.handler.close_gaps(["c-1"], waiting.since + timedelta(milliseconds=1))).pairs) == 1
 
     async def test_one_that_does_not_wait_is_left_alone(self) -> None:
         owners = await begun()
@@ -96,8 +96,8 @@ class TestThePoll:
         assert owners.world.store.state("c-1").waiting is None
 
     async def test_a_missing_conversation_is_not_audited(self) -> None:
-        assert await World().handler.close_gaps(["c-1"], LATER) == []
-        assert await World().handler.close_gaps([], LATER) == []
+        assert (await World().handler.close_gaps(["c-1"], LATER)).pairs == ()
+        assert (await World().handler.close_gaps([], LATER)).pairs == ()
 
     async def test_one_that_meets_another_writer_is_left_to_the_next_time(self) -> None:
         def losing(inner: Store) -> Store:
@@ -120,7 +120,7 @@ class TestThePoll:
         # Only a pair that waits is read as far as its status.
         [plan] = [Plan(conversation_id="c-2", state=replace(world.store.state("c-1"), version=1, work_item=None))]
         assert await world.store.commit([plan]) == [CommitResult.COMMITTED]
-        ends = await world.handler.close_gaps(["c-2", "c-1"], LATER)
+        ends = (await world.handler.close_gaps(["c-2", "c-1"], LATER)).pairs
         assert {end.audit.conversation_id: end.audit.outcome for end in ends} == {
             "c-1": AuditOutcome.APPLIED,
             "c-2": AuditOutcome.FAILED,

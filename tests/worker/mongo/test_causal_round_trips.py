@@ -101,7 +101,7 @@ async def test_a_round_of_the_poll_costs_the_same_for_any_number_of_waiting_pair
     found = await waiting.waiting_since_before(clock.now() - timedelta(seconds=60), 100)
     assert sorted(found) == sorted(keys)
     assert mongo.commands.take() == ["aggregate", "find"]
-    decided = await handler.close_gaps(found, clock.now() - timedelta(seconds=60))
+    decided = (await handler.close_gaps(found, clock.now() - timedelta(seconds=60))).pairs
     assert {polled.audit.outcome for polled in decided} == {AuditOutcome.APPLIED}
     # The conversations stay as they are.
     assert mongo.commands.take() == [*["find"] * 5, *["insert"] * 2, *["update"] * 3, "commitTransaction"]

@@ -7,7 +7,7 @@ from typing import Any
 from commands.instant import format_instant
 from handlers.batch_handler import BatchHandler
 from handlers.options import Options
-from handlers.outcome import PolledPair
+from handlers.outcome import PolledPage
 from handlers.ports import Announcement, CommitResult, Plan, PlanRejected, StoreAway, StoreTimeout
 from tests.handlers.wire_events import changes, conversation, event, read, work_item
 from tests.worker.stand_ins.fake_clock import FakeClock, MiddleChance
@@ -20,26 +20,34 @@ from worker.sweeps.gap_poll import GapPoll
 
 class SweepsStore(MemoryStore):
     """A store in memory that can be away, and that calls `before_commit` before each commit. A commit of more than
-    `commit_max` plans has no answer in time."""
+    `commit_max` plans has no answer in time. `committed_of_next`: how many plans of the next commit are committed, and
+    the result of the others."""
 
     away = False
     commit_max: int | None = None
+    committed_of_next: tuple[int, CommitResult] | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[int] = []
+        self.measured: list[int] = []
         self.before_commit: Callable[[], object] = lambda: None
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         self.before_commit()
         if self.commit_max is not None and sum(not plan.empty for plan in plans) > self.commit_max:
             raise StoreTimeout("no answer within 10 s")
+        if self.committed_of_next is not None:
+            (count, missing), self.committed_of_next = self.committed_of_next, None
+            return [*await super().commit(plans[:count]), *(missing for _ in plans[count:])]
         return await super().commit(plans)
 
     async def waiting_backlog(self) -> WaitingBacklog:
         if self.away:
             raise StoreAway("no primary")
-        return await super().waiting_backlog()
+        backlog = await super().waiting_backlog()
+        self.measured.append(backlog.count)
+        return backlog
 
     async def waiting_since_before(self, instant: Any, limit: int) -> Sequence[str]:
         self.asked.append(limit)
@@ -77,7 +85,7 @@ class GapPollBench:
     def current(self) -> datetime | None:
         return None if self.watermark is None else self.clock.now() - self.watermark
 
-    async def close_gaps(self, conversation_ids: Sequence[str], watermark: datetime) -> list[PolledPair]:
+    async def close_gaps(self, conversation_ids: Sequence[str], watermark: datetime) -> PolledPage:
         self.asked.append(list(conversation_ids))
         if self.faulty & set(conversation_ids):
             raise KeyError("a customer's words")

@@ -7,13 +7,15 @@ import pytest
 from msgspec.structs import replace
 
 from commands.instant import format_instant
-from handlers.ports import StoreAway
+from handlers.ports import CommitResult, StoreAway
 from sync.state.sync_state import SyncState, Waiting
 from tests.worker.stand_ins.fake_clock import T0, run_ready_tasks
 from tests.worker.store.plans import state_plan
 from tests.worker.sweeps.sweeps_bench import GapPollBench
 from worker.sweeps.gap_poll import PAGE_SIZE
 from worker.telemetry.metrics import Metric
+
+FEWER = "the poll decides fewer pairs at once: a commit timed out"
 
 
 @pytest.fixture
@@ -108,29 +110,62 @@ async def test_many_gaps_are_closed_in_pages(bench: GapPollBench) -> None:
     assert bench.recorder.total(Metric.GAP_CLOSED) == len(keys)
 
 
-async def test_where_the_store_is_too_slow_for_a_page_it_is_decided_by_halves(bench: GapPollBench) -> None:
+async def test_where_the_store_is_too_slow_for_a_page_fewer_pairs_are_decided_at_once(bench: GapPollBench) -> None:
     keys = [f"c-{number:03}" for number in range(PAGE_SIZE + 3)]
     for key in keys:
         await bench.waits(key)
     bench.store.commit_max = 13
     await bench.later(61)
+    for _ in range(2):
+        with pytest.raises(StoreAway):
+            await bench.poll.round()
     await bench.poll.round()
     assert {bench.assigned(key) for key in keys} == {"u-1"}
-    assert [len(page) for page in bench.asked] == [PAGE_SIZE, 25, 12, 13, 25, 12, 13, 3]
+    assert [len(page) for page in bench.asked] == [PAGE_SIZE, 25, 12, 12, 12, 12, 5]
     assert bench.recorder.total(Metric.GAP_CLOSED) == len(keys)
+    lines = [(line["before"], line["conversations"]) for line in bench.recorder.lines if line["msg"] == FEWER]
+    assert lines == [(50, 25), (25, 12)]
 
 
-async def test_a_store_that_answers_no_commit_at_all_is_away(bench: GapPollBench) -> None:
+async def test_a_store_that_answers_no_commit_at_all_is_away_in_every_round(bench: GapPollBench) -> None:
     keys = [f"c-{number:03}" for number in range(PAGE_SIZE)]
     for key in keys:
         await bench.waits(key)
     bench.store.commit_max = 0
     await bench.later(61)
+    for _ in range(5):
+        with pytest.raises(StoreAway):
+            await bench.poll.round()
+    assert [len(page) for page in bench.asked] == [PAGE_SIZE, 25, 12, 10, 10]
+    assert bench.waiting(*keys) == keys
+
+
+@pytest.mark.parametrize("missing", [CommitResult.AWAY, CommitResult.TIMED_OUT])
+async def test_a_store_that_goes_away_in_the_middle_of_a_page_is_away_and_what_was_decided_is_told(
+    bench: GapPollBench, missing: CommitResult
+) -> None:
+    """A round that ended well would say that the store is back."""
+    keys = [f"c-{number:03}" for number in range(30)]
+    for key in keys:
+        await bench.waits(key)
+    bench.store.committed_of_next = 5, missing
+    await bench.later(61)
     with pytest.raises(StoreAway):
         await bench.poll.round()
-    # Each attempt takes a deadline: there are few.
-    assert [len(page) for page in bench.asked] == [PAGE_SIZE, 25, 12, 6]
-    assert bench.waiting(*keys) == keys
+    assert (len(bench.audits), len(bench.offered)) == (5, 5)
+    await bench.poll.round()
+    # Of thirty, twenty-five had no answer in time.
+    assert [len(page) for page in bench.asked] == [30, *([12, 12, 1] if missing is CommitResult.TIMED_OUT else [25])]
+    assert sorted(audit["conversationId"] for audit in bench.audits) == keys
+
+
+async def test_a_round_that_takes_minutes_measures_meanwhile(bench: GapPollBench) -> None:
+    for number in range(3 * PAGE_SIZE):
+        await bench.waits(f"c-{number:03}")
+    await bench.later(61)
+    bench.store.before_commit = lambda: bench.clock.stop(40)
+    await bench.poll.round()
+    assert bench.store.measured == [150, 100, 50]
 
 
 async def test_pairs_that_still_wait_hide_no_other_pair_and_are_polled_once_a_round(bench: GapPollBench) -> None:

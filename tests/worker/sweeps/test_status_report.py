@@ -1,6 +1,8 @@
 """The reports that a worker leaves for the status page, from the pipeline on."""
 
 import asyncio
+import gc
+import logging
 
 import pytest
 from msgspec.structs import replace
@@ -106,16 +108,60 @@ async def test_the_farewell_comes_after_the_report_under_way() -> None:
     clock = FakeClock()
     board = SlowBoard(MemoryStore(), clock)
     reporter = _reporter(board, clock)
-    running = asyncio.create_task(reporter.round())
-    await run_ready_tasks()
+    running = asyncio.create_task(reporter.run())
+    await clock.advance(10)
     running.cancel()
-    farewell = asyncio.create_task(reporter.farewell())
     await run_ready_tasks()
+    assert not running.done()
     board.takes.set()
-    await farewell
+    await asyncio.wait([running])
+    await reporter.farewell()
     await run_ready_tasks()
     ((posted,),) = [(await board.fleet(10)).reports]
     assert posted.report.stopped
+
+
+class LateFailure(MemoryStatus):
+    """A board whose call fails once the test lets it."""
+
+    def __init__(self, store: MemoryStore, clock: FakeClock) -> None:
+        super().__init__(store, clock)
+        self.fails = asyncio.Event()
+
+    async def post(self, report: WorkerReport) -> None:
+        await self.fails.wait()
+        raise StoreAway("no primary")
+
+
+async def test_a_report_that_fails_after_its_round_was_given_up_leaves_no_line(
+    log_records: list[logging.LogRecord],
+) -> None:
+    clock = FakeClock()
+    board = LateFailure(MemoryStore(), clock)
+    reporter = _reporter(board, clock)
+    running = asyncio.create_task(reporter.run())
+    await clock.advance(10)
+    running.cancel()
+    await run_ready_tasks()
+    board.fails.set()
+    await asyncio.wait([running])
+    del running, reporter, board
+    gc.collect()
+    await run_ready_tasks()
+    assert log_records == []
+
+
+@pytest.mark.thorough
+async def test_a_report_that_hangs_is_given_up_and_no_task_is_left() -> None:
+    clock = FakeClock()
+    board = AwayBoard(MemoryStore(), clock)
+    board.answers = False
+    reporter = _reporter(board, clock)
+    running = asyncio.create_task(reporter.run())
+    await clock.advance(10)
+    running.cancel()
+    await asyncio.wait([running], timeout=10)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_reports_of_workers_that_went_long_ago_are_removed_once() -> None:

@@ -152,6 +152,13 @@ class DriftPrinter:
         where = fields["stack"][-1] if fields["stack"] else "no frame"
         print_error(f"routing-sync sweep: {conversation_ids[0]} met a fault in our code: {fields['error']} at {where}")
 
+    def smaller(self, repairs_max: int, *, timed_out: int) -> None:
+        """Print it: MongoDB is slow, and the sweep goes on."""
+        print_error(
+            f"routing-sync sweep: {timed_out} repairs at once had no answer within STORE_DEADLINE_SECONDS: "
+            f"{repairs_max} at once from now on"
+        )
+
     def print_summary(self, seconds: float) -> None:
         """Print how many pairs were looked at, and how many had which drift."""
         counts = sorted(self._counts.items())

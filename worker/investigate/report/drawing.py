@@ -33,7 +33,7 @@ from worker.investigate.timeline.timeline import (
     TimelineFinding,
     key_of,
 )
-from worker.investigate.timeline.wording import NOT_LOOKED_FOR
+from worker.investigate.timeline.wording import NOT_LOOKED_FOR, counted
 
 _PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (0.25, 1, 10, 60, 600, 3_600, 86_400))
 """The least pause of each step; a shorter one is not drawn."""
@@ -121,17 +121,24 @@ class Drawing(Struct, frozen=True, kw_only=True):
     left_out: int = 0
 
     @property
+    def _are_revisions(self) -> bool:
+        """Whether the pair has revisions, drawn or left out."""
+        return bool(self.steps or self.left_out)
+
+    @property
     def no_findings(self) -> str:
         """What stands in the place of findings where there are none."""
-        if not self.steps:
+        if not self._are_revisions:
             return NOT_LOOKED_FOR.replace("`", "")
         return "None is certain: see the open questions." if self.questions else "None."
 
     @property
     def summary(self) -> str:
         """What the drawing shows, in one sentence."""
-        if not self.steps:
+        if not self._are_revisions:
             return "no revision is captured"
+        if not self.steps:
+            return f"{counted(self.left_out, 'revision')}, none of them drawn"
         syncs = sum(step.is_sync for step in self.steps)
         lost = sum(step.mark == "lost" for step in self.steps)
         told = f"{len(self.steps)} revisions, {syncs} of them syncs"

@@ -46,6 +46,14 @@ class DriftReport:
             **error_fields(unexpected.error),
         )
 
+    def smaller(self, repairs_max: int, *, timed_out: int) -> None:
+        """Log it."""
+        self._telemetry.log.warning(
+            "the sweep repairs fewer pairs at once: a commit timed out",
+            conversations=repairs_max,
+            timedOut=timed_out,
+        )
+
     def _age_of(self, drift: Drift) -> str:
         if drift.since is None:
             return "unknown"

@@ -11,9 +11,10 @@ from typing import Final, Protocol, assert_never
 
 from commands.instant import format_instant
 from handlers.drift import Drift, DriftClass, DriftEnd, LeftPair, SweepLimits, SweptPair, is_settled
-from handlers.ports import COMMIT_MIN, Clock, CommitTimeout, LoadRequest, StoreAway
+from handlers.ports import Clock, CommitTimeout, LoadRequest, StoreAway
 from worker.ports.outbox import Announcer, Outbox
 from worker.ports.sweeps import LostItem, PairSweeper, StoredPairs, SweepPosition, SweepStage
+from worker.runtime.transaction_limit import TransactionLimit
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 
 PAGE_SIZE: Final = 200
@@ -47,6 +48,10 @@ class SweepObserver(Protocol):
         """The page met an error in our code."""
         ...
 
+    def smaller(self, repairs_max: int, *, timed_out: int) -> None:
+        """So many repairs at once had no answer in time: the page is swept again, with `repairs_max` at once."""
+        ...
+
 
 class SweepRun:
     """Sweeps pages of pairs. Between its calls it keeps the pairs of which it has told."""
@@ -70,6 +75,7 @@ class SweepRun:
         self._observer = observer
         self._clock = clock
         self._pause_ratio = (1 - busy_share) / busy_share
+        self._limit = TransactionLimit(PAGE_SIZE, clock)
         self._told: set[str | None] = set()
 
     async def sweep_written(
@@ -125,32 +131,44 @@ class SweepRun:
         await self._pause(began)
 
     async def _sweep(self, page: Sequence[LoadRequest], limits: SweepLimits) -> None:
-        if not page:
-            return
+        while page and await self._is_to_be_swept_again(page, limits):
+            # With fewer repairs at once: the next round would begin with the same page.
+            pass
+
+    async def _is_to_be_swept_again(self, page: Sequence[LoadRequest], limits: SweepLimits) -> bool:
+        """Sweep the page; returns whether the store was too slow for so many repairs at once. Raises StoreAway."""
+        repairs_max = self._limit.conversations_max
         try:
-            done = await catch_unexpected(self._sweeper.sweep_pairs(page, limits))
+            done = await catch_unexpected(self._sweeper.sweep_pairs(page, limits, repairs_max))
         except CommitTimeout as timeout:
-            if timeout.conversations <= COMMIT_MIN or len(page) == 1:
-                raise
-            # The next round would begin with the same page.
-            middle = len(page) // 2
-            for half in (page[:middle], page[middle:]):
-                await self._sweep(half, limits)
-            return
+            if self._is_limit_lowered(timeout.conversations, repairs_max):
+                return True
+            raise
         if isinstance(done, UnexpectedError):
             self._observer.unexpected([request.conversation_id for request in page], done)
             # Each pair alone, so that only the pair with the error is left.
             for request in page if len(page) > 1 else ():
                 await self._sweep([request], limits)
-            return
+            return False
         # The audit lines are written before the events are published: a kill in between loses none of them.
-        self._observer.swept([pair for pair in done.pairs if self._is_news(pair)], looked_at=len(page))
+        news = [pair for pair in done.pairs if self._is_news(pair)]
+        self._observer.swept(news, looked_at=len(page) if done.complete else 0)
         if done.left_alone:
             self._observer.left_alone(done.left_alone)
         if self._announcer is not None:
             self._announcer.offer([each for pair in done.pairs for each in pair.announcements])
-        if not done.complete:
-            raise StoreAway("the store went away while a page of the sweep was committed")
+        if done.complete:
+            self._limit.handled()
+            return False
+        if self._is_limit_lowered(done.timed_out, repairs_max):
+            return True
+        raise StoreAway("the store went away while a page of the sweep was committed")
+
+    def _is_limit_lowered(self, timed_out: int, repairs_max: int) -> bool:
+        is_lower = self._limit.timed_out(timed_out, began_with=repairs_max)
+        if is_lower:
+            self._observer.smaller(self._limit.conversations_max, timed_out=timed_out)
+        return is_lower
 
     def _is_news(self, pair: SweptPair) -> bool:
         """Whether the sweep has not told of this pair before. What it did is always news."""

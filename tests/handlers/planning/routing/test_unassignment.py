@@ -169,7 +169,7 @@ class TestNobodyKnowsYet:
         world = world_that_creates(**ON)
         world.put(conversation(11, users=(AWAY,)))
         await world.one(self.MESSAGE)
-        [polled] = await world.handler.close_gaps(["c-1"], _later(world))
+        [polled] = (await world.handler.close_gaps(["c-1"], _later(world))).pairs
         assert polled.audit.outcome.value == "applied"
         assert created(world).assigned_to == AWAY
         assert world.store.state("c-1").waiting is None

@@ -88,9 +88,18 @@ def test_what_is_not_drawn_is_counted_and_no_link_leads_to_it() -> None:
     assert {anchor for anchor in links if anchor is not None} <= anchors
 
 
+def test_a_pair_of_which_nothing_is_drawn_is_no_pair_without_a_revision() -> None:
+    timeline = incident_timeline(UNASSIGN_WITHOUT_QUEUE)
+    drawing = draw(timeline, steps_max=0)
+    assert drawing.summary == f"{len(timeline.entries)} revisions, none of them drawn"
+    assert "Not looked for" not in drawing.no_findings
+
+
 def test_a_pair_without_a_revision_is_drawn_empty() -> None:
     drawing = draw(build_timeline("c-1", ()), steps_max=10)
     assert (drawing.steps, drawing.tracks) == ((), 1)
+    assert drawing.summary == "no revision is captured"
+    assert drawing.no_findings.startswith("Not looked for")
 
 
 def test_a_storm_of_syncs_draws_a_few_lines_in_each_row() -> None:

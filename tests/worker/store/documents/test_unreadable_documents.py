@@ -154,7 +154,7 @@ class TestRows2And3:
         await bench.put(conversations=[with_value(CONVERSATION, "attributes.ended", "true")])
         states = await bench.documents(Collection.SYNC_STATES)
         assert [state["waitingSince"] is not None for state in states] == [True]
-        [polled] = await handler.close_gaps(["c-1"], clock.now().replace(year=2100))
+        [polled] = (await handler.close_gaps(["c-1"], clock.now().replace(year=2100))).pairs
         assert polled.audit.reasons[0].code.value == "STORED_DOCUMENT_UNREADABLE"
 
     @pytest.mark.parametrize(

@@ -61,7 +61,9 @@ class DriftBench:
             runtime=self.runtime,
         )
 
-    async def sweep_pairs(self, requests: Sequence[LoadRequest], limits: SweepLimits) -> SweptPage:
+    async def sweep_pairs(
+        self, requests: Sequence[LoadRequest], limits: SweepLimits, repairs_max: int | None = None
+    ) -> SweptPage:
         if self.away_after is not None and len(self.asked) >= self.away_after:
             raise StoreAway("no primary")
         self.asked.append([request.conversation_id for request in requests])
@@ -70,7 +72,7 @@ class DriftBench:
             await self.during_page(len(self.asked))
         if self.faulty & set(self.asked[-1]):
             raise KeyError("a customer's words")
-        return await self.handler.sweep_pairs(requests, limits)
+        return await self.handler.sweep_pairs(requests, limits, repairs_max)
 
     def offer(self, announcements: Sequence[Announcement]) -> None:
         self.offered.extend(announcements)
@@ -89,7 +91,7 @@ class DriftBench:
         await self.later(120)
         watermark = self.clock.now() - timedelta(seconds=60)
         waiting = await self.store.waiting_since_before(watermark, 1_000)
-        for polled in await self.handler.close_gaps(waiting, watermark):
+        for polled in (await self.handler.close_gaps(waiting, watermark)).pairs:
             self.offer(polled.announcements)
         await self.store.remove_entries([each.id for each in self.offered])
 

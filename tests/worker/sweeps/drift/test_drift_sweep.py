@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from commands.session import Session
-from handlers.ports import StoreAway
+from handlers.ports import CommitResult, StoreAway
 from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks
 from tests.worker.store.plans import announcement, state_plan
 from tests.worker.sweeps.drift.drift_bench import DriftBench
@@ -289,16 +289,19 @@ async def test_an_unexpected_error_of_one_pair_stops_no_other(bench: DriftBench)
     assert bench.lines("the sweep met a fault in our code")[0]["conversations"] == ["c-1", "c-2", "c-3"]
 
 
-async def test_where_the_store_is_too_slow_for_a_pages_repairs_it_is_repaired_by_halves(bench: DriftBench) -> None:
+async def test_where_the_store_is_too_slow_for_a_pages_repairs_fewer_are_committed_at_once(bench: DriftBench) -> None:
     await _swept_fully(bench)
     keys = [f"c-{number:02}" for number in range(30)]
     for key in keys:
         bench.put(key, ["u-1"])
-    bench.store.commit_max = 10
+    bench.store.commit_max = 14
     await bench.later(600)
     await bench.round()
-    assert [len(page) for page in bench.asked][:7] == [30, 15, 7, 8, 15, 7, 8]
+    assert [len(page) for page in bench.asked[:3]] == [30, 30, 30]
     assert {key for key, _ in bench.found} == set(keys)
+    lines = bench.lines("the sweep repairs fewer pairs at once: a commit timed out")
+    assert [(line["timedOut"], line["conversations"]) for line in lines] == [(30, 15), (15, 10)]
+    assert bench.recorder.total(Metric.SWEPT) == 30 + 30
 
 
 async def test_a_store_that_answers_no_repair_at_all_is_away(bench: DriftBench) -> None:
@@ -307,11 +310,30 @@ async def test_a_store_that_answers_no_repair_at_all_is_away(bench: DriftBench) 
         bench.put(f"c-{number:02}", ["u-1"] if number < 12 else [])
     bench.store.commit_max = 0
     await bench.later(600)
+    for _ in range(2):
+        with pytest.raises(StoreAway):
+            await bench.round()
+    # Each attempt takes a deadline. Ten are too few to have timed out by their number.
+    assert [len(page) for page in bench.asked] == [30, 30, 30]
+    assert bench.found == []
+
+
+@pytest.mark.parametrize("missing", [CommitResult.AWAY, CommitResult.TIMED_OUT])
+async def test_a_pair_whose_repair_had_no_result_is_no_pair_that_others_write(
+    bench: DriftBench, missing: CommitResult
+) -> None:
+    await _swept_fully(bench)
+    keys = [f"c-{number:02}" for number in range(8)]
+    for key in keys:
+        bench.put(key, ["u-1"])
+    bench.store.committed_of_next = 3, missing
+    await bench.later(600)
+    swept = bench.recorder.total(Metric.SWEPT)
     with pytest.raises(StoreAway):
         await bench.round()
-    # Twelve of the thirty have drift; of the first half's twelve a half is too few to have timed out by its size.
-    assert [len(page) for page in bench.asked] == [30, 15, 7]
-    assert bench.found == []
+    assert (len(bench.found), bench.recorder.total(Metric.SWEPT)) == (3, swept)
+    await bench.round()
+    assert {key for key, _ in bench.found} == set(keys)
 
 
 async def test_rounds_come_every_interval_and_report_whether_the_store_answers() -> None:
