@@ -19,7 +19,7 @@ _HERE = Path(__file__).parent
 
 # `HYPOTHESIS_PROFILE=deep pytest tests/commands/test_properties.py`: thousands of sequences. A test that sets its own
 # number of examples keeps it.
-settings.register_profile("quick", deadline=None, max_examples=60)
+settings.register_profile("quick", deadline=None, max_examples=40)
 settings.register_profile("deep", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
