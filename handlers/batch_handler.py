@@ -5,7 +5,7 @@ commit, the batch is handled in parts, one after the other, each at that cost. A
 conflict is loaded, decided and committed again, alone and after a growing, jittered delay, so the others do not wait.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -38,6 +38,13 @@ from handlers.ports import (
     StoreTimeout,
 )
 from handlers.routing.queue_rules import QueueRules
+
+TakeSwept = Callable[[Sequence[SweptPair]], None]
+"""Takes the pairs with drift of one commit."""
+
+
+def _take_none(_: Sequence[SweptPair]) -> None:
+    """For a caller that needs them only at the end."""
 
 
 class BatchHandler:
@@ -139,82 +146,68 @@ class BatchHandler:
         return PolledPage(pairs=tuple(reported), complete=missing is None, timed_out=_timed_out(missing))
 
     async def sweep_pairs(
-        self, requests: Sequence[LoadRequest], limits: SweepLimits, repairs_max: int | None = None
+        self,
+        requests: Sequence[LoadRequest],
+        limits: SweepLimits,
+        *,
+        repairs_max: int | None = None,
+        took: TakeSwept = _take_none,
     ) -> SweptPage:
         """Look for drift in these pairs, as they are stored, and repair it; the pairs with drift, and those that differ
         and were left alone.
 
-        `repairs_max`, at least 1: how many repairs are committed at once; None: all. Where no pair was handled it
-        raises StoreAway, or CommitTimeout: fewer repairs at once may succeed.
+        `repairs_max`, at least 1: how many repairs are committed at once; None: all. `took` gets the pairs with drift
+        of each commit once it is done, whatever becomes of the call. Raises StoreAway; CommitTimeout: fewer repairs at
+        once may succeed.
         """
         swept: list[SweptPair] = []
         alone: list[LeftPair] = []
+        repairs = 0
         waits = () if self._options.waiting_times else None
         may_create = self._options.create_work_items
         left = {
             each.conversation_id: replace(each, waits=waits, may_create=may_create, places=True) for each in requests
         }
         for attempt in range(self._options.conflict_attempts_max + 1):
-            try:
-                if attempt:
-                    await self._clock.sleep(self._options.conflict_pause_s(attempt - 1, self._chance))
-                left = await self._sweep(left, limits, swept, alone, repairs_max)
-            except StoreAway as away:
-                if not swept:
-                    raise
-                timed_out = _timed_out(away)
-                return SweptPage(pairs=tuple(swept), left_alone=tuple(alone), complete=False, timed_out=timed_out)
+            if attempt:
+                await self._clock.sleep(self._options.conflict_pause_s(attempt - 1, self._chance))
+            planned = await self._plan_sweeps(left, limits)
+            alone.extend(
+                LeftPair(conversation_id=each.plan.conversation_id, why=each.left_alone)
+                for each in planned
+                if each.left_alone is not None
+            )
+            if not limits.repair:
+                told = [_untouched(each.swept) for each in planned if each.swept is not None]
+                took(told)
+                return SweptPage(pairs=tuple(told), left_alone=tuple(alone))
+            conflicts: set[str] = set()
+            for part in _parts_of_repairs(planned, repairs_max):
+                results = await self._commit(
+                    [each.plan for each in part], conversations=sum(not each.plan.empty for each in part)
+                )
+                repaired = [each for each in map(_swept, part, results) if each is not None]
+                took(repaired)
+                swept.extend(repaired)
+                _raise_where_missing(results)
+                ended = [result is CommitResult.CONFLICT for result in results]
+                conflicts |= {each.plan.conversation_id for each, lost in zip(part, ended, strict=True) if lost}
+                repairs += sum(not each.plan.empty and not lost for each, lost in zip(part, ended, strict=True))
+            left = {key: request for key, request in left.items() if key in conflicts}
             if not left:
                 break
         # What still conflicts is being written: the pair's next time of writing brings it back.
         alone.extend(LeftPair(conversation_id=key, why=LeftAlone.CONFLICTS) for key in left)
-        return SweptPage(pairs=tuple(swept), left_alone=tuple(alone))
+        return SweptPage(pairs=tuple(swept), left_alone=tuple(alone), repairs=repairs)
 
-    async def _sweep(
-        self,
-        requests: Mapping[str, LoadRequest],
-        limits: SweepLimits,
-        swept: list[SweptPair],
-        alone: list[LeftPair],
-        repairs_max: int | None,
-    ) -> dict[str, LoadRequest]:
-        """Load, plan and commit these pairs once; adds to `swept` and `alone`, and returns those that had a write
-        conflict. Raises StoreAway and CommitTimeout, after what was committed before is in `swept`."""
+    async def _plan_sweeps(self, requests: Mapping[str, LoadRequest], limits: SweepLimits) -> list[PlannedSweep]:
+        """Load and plan these pairs. Raises StoreAway."""
         pairs = await self._store.load(list(requests.values()))
         planning = await self._planning_of(pairs.values())
         # One context for all pairs of a load.
         sessions = next((pair.context.sessions for pair in pairs.values()), {})
         placements = placements_of(sessions.values())
-        planned = [self._plan_sweep(key, pairs[key], limits, placements, planning) for key in requests]
-        left: dict[str, LoadRequest] = {}
-        if limits.repair:
-            for part in _parts_of_repairs(planned, repairs_max):
-                left |= {key: requests[key] for key in await self._repair(part, swept)}
-        else:
-            swept.extend(_untouched(each.swept) for each in planned if each.swept is not None)
-        alone.extend(
-            LeftPair(conversation_id=each.plan.conversation_id, why=each.left_alone)
-            for each in planned
-            if each.left_alone is not None
-        )
-        return left
-
-    async def _repair(self, planned: Sequence[PlannedSweep], swept: list[SweptPair]) -> list[str]:
-        """Commit these plans; adds to `swept`, and returns the conversations that had a write conflict. Raises
-        StoreAway, CommitTimeout."""
-        writing = sum(not each.plan.empty for each in planned)
-        results = await self._commit([each.plan for each in planned], conversations=writing)
-        conflicts = []
-        for each, result in zip(planned, results, strict=True):
-            key = each.plan.conversation_id
-            if isinstance(result, PlanRejected):
-                swept.append(told_drift(DriftClass.UNREADABLE, key, detail=result.reason))
-            elif result is CommitResult.CONFLICT:
-                conflicts.append(key)
-            elif result is CommitResult.COMMITTED and each.swept is not None:
-                swept.append(each.swept)
-        _raise_where_missing(results)
-        return conflicts
+        return [self._plan_sweep(key, pairs[key], limits, placements, planning) for key in requests]
 
     def _plan_sweep(
         self, key: str, pair: Pair, limits: SweepLimits, placements: Placements, planning: PlanningContext
@@ -336,6 +329,13 @@ def _parts(by_conversation: dict[str, list[Event]], size: int | None) -> list[di
     keys = list(by_conversation)
     starts = range(0, len(keys), size)
     return [{key: by_conversation[key] for key in keys[start : start + size]} for start in starts]
+
+
+def _swept(planned: PlannedSweep, result: CommitResult | PlanRejected) -> SweptPair | None:
+    """The ending of a pair with drift, by the result of its plan's commit."""
+    if isinstance(result, PlanRejected):
+        return told_drift(DriftClass.UNREADABLE, planned.plan.conversation_id, detail=result.reason)
+    return planned.swept if result is CommitResult.COMMITTED else None
 
 
 def _untouched(swept: SweptPair) -> SweptPair:

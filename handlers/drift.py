@@ -201,14 +201,12 @@ def told_drift(
 
 
 class SweptPage(Struct, frozen=True, kw_only=True):
-    """The ending of one call of the sweep: the pairs with drift, and those that differ and were left alone. `complete`
-    False: the store went away, or its deadline passed, before all pairs were handled. `timed_out`: of how many repairs
-    the commit had no answer in time."""
+    """The ending of one call of the sweep: the pairs with drift, those that differ and were left alone, and how many
+    repairs were committed."""
 
     pairs: tuple[SweptPair, ...] = ()
     left_alone: tuple[LeftPair, ...] = ()
-    complete: bool = True
-    timed_out: int = 0
+    repairs: int = 0
 
 
 def is_settled(end: DriftEnd) -> bool:

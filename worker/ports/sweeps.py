@@ -7,14 +7,14 @@
 | `PairSweeper` | `handlers/batch_handler.py` | `StoreAway` |
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
 
-from handlers.drift import SweepLimits, SweptPage
+from handlers.drift import SweepLimits, SweptPage, SweptPair
 from handlers.ports import LoadRequest
 
 
@@ -122,8 +122,14 @@ class PairSweeper(Protocol):
     """Looks for drift in pairs and repairs it."""
 
     async def sweep_pairs(
-        self, requests: Sequence[LoadRequest], limits: SweepLimits, repairs_max: int | None = None
+        self,
+        requests: Sequence[LoadRequest],
+        limits: SweepLimits,
+        *,
+        repairs_max: int | None,
+        took: Callable[[Sequence[SweptPair]], None],
     ) -> SweptPage:
         """The pairs with drift, and those that differ and were left alone. `repairs_max`: how many repairs are
-        committed at once. Raises CommitTimeout where fewer may succeed."""
+        committed at once. `took` gets the pairs with drift of each commit. Raises CommitTimeout where fewer repairs at
+        once may succeed."""
         ...

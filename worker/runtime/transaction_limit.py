@@ -37,12 +37,13 @@ class TransactionLimit:
 
         `began_with`: the limit when its batch began. Another lane may have lowered it since, in the same stall.
         """
-        if conversations <= COMMIT_MIN or began_with != self.conversations_max:
+        smaller = max(conversations // 2, COMMIT_MIN)
+        if conversations <= COMMIT_MIN or began_with != self.conversations_max or smaller >= self.conversations_max:
             return False
         if self._has_grown:
             self._wait_s = min(self._wait_s * 2, _WAIT_S_MAX)
         self._has_grown = False
-        self._change_to(max(conversations // 2, COMMIT_MIN))
+        self._change_to(smaller)
         return True
 
     def handled(self) -> bool:

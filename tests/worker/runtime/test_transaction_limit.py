@@ -41,6 +41,11 @@ def test_a_commit_of_ten_that_times_out_says_nothing_of_the_size(bench: LimitBen
     assert [bench.time_out(tried) for tried in (10, 3, 1, 11)] == [200, 200, 200, 10]
 
 
+def test_a_commit_of_more_than_the_limit_never_raises_it(bench: LimitBench) -> None:
+    assert [bench.time_out(tried) for tried in (30, 30, 100)] == [15, 15, 15]
+    assert bench.falls == 1
+
+
 def test_a_whole_below_ten_stays() -> None:
     limit = TransactionLimit(4, FakeClock())
     assert not limit.timed_out(4, began_with=4)

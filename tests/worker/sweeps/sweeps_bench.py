@@ -31,10 +31,12 @@ class SweepsStore(MemoryStore):
         super().__init__()
         self.asked: list[int] = []
         self.measured: list[int] = []
+        self.sizes: list[int] = []
         self.before_commit: Callable[[], object] = lambda: None
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         self.before_commit()
+        self.sizes.append(sum(not plan.empty for plan in plans))
         if self.commit_max is not None and sum(not plan.empty for plan in plans) > self.commit_max:
             raise StoreTimeout("no answer within 10 s")
         if self.committed_of_next is not None:

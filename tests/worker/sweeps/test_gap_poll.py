@@ -1,6 +1,7 @@
 """The gap poll: it decides pairs that have waited too long, and leaves the others."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -166,6 +167,30 @@ async def test_a_round_that_takes_minutes_measures_meanwhile(bench: GapPollBench
     bench.store.before_commit = lambda: bench.clock.stop(40)
     await bench.poll.round()
     assert bench.store.measured == [150, 100, 50]
+
+
+async def test_a_fast_round_measures_once_however_many_pairs_it_decides(bench: GapPollBench) -> None:
+    for number in range(3 * PAGE_SIZE):
+        await bench.waits(f"c-{number:03}")
+    await bench.later(61)
+    await bench.poll.round()
+    assert bench.store.measured == [150]
+
+
+async def test_more_pairs_are_decided_at_once_again_where_the_store_is_fast_again(bench: GapPollBench) -> None:
+    async def sizes() -> list[int]:
+        for number in range(PAGE_SIZE):
+            await bench.waits(f"c-{number:03}-{bench.clock.monotonic():.0f}")
+        await bench.later(61)
+        bench.asked.clear()
+        with contextlib.suppress(StoreAway):
+            await bench.poll.round()
+        return [len(page) for page in bench.asked]
+
+    bench.store.commit_max = 30
+    assert await sizes() == [PAGE_SIZE]
+    bench.store.commit_max = None
+    assert [await sizes() for _ in range(2)] == [[25, 50, 25], [50]]
 
 
 async def test_pairs_that_still_wait_hide_no_other_pair_and_are_polled_once_a_round(bench: GapPollBench) -> None:

@@ -118,10 +118,13 @@ class DriftPrinter:
         if plan.note is not None:
             print_error(f"routing-sync sweep: {plan.note}")
 
-    def swept(self, pairs: Sequence[SweptPair], *, looked_at: int) -> None:
-        """Print a line for each pair with drift."""
-        self._pairs += looked_at
+    def looked_at(self, count: int) -> None:
+        """Count the pairs of a page."""
+        self._pairs += count
         self.advance()
+
+    def swept(self, pairs: Sequence[SweptPair]) -> None:
+        """Print a line for each pair with drift."""
         for pair in pairs:
             drift = pair.drift
             self._counts[drift.kind.value, drift.end.value] += 1

@@ -21,17 +21,19 @@ class DriftReport:
         self._telemetry = telemetry
         self._clock = clock
 
-    def swept(self, pairs: Sequence[SweptPair], *, looked_at: int) -> None:
-        """Log and count the drift of one page."""
+    def swept(self, pairs: Sequence[SweptPair]) -> None:
+        """Log and count the drift of these pairs."""
         log, metrics = self._telemetry.log, self._telemetry.metrics
-        if looked_at:
-            metrics.count(Metric.SWEPT, looked_at)
         log_swept(pairs, self._telemetry)
         for pair in pairs:
             drift = pair.drift
             metrics.count(Metric.DRIFT, drift=drift.kind.value, age=self._age_of(drift), end=drift.end.value)
             write = log.info if is_settled(drift.end) else log.warning
             write("drift found by the sweep", **drift.as_wire())
+
+    def looked_at(self, count: int) -> None:
+        """Count the pairs of a page."""
+        self._telemetry.metrics.count(Metric.SWEPT, count)
 
     def left_alone(self, pairs: Sequence[LeftPair]) -> None:
         """Log how many: on a busy system there are always some, and a later round judges them."""

@@ -11,7 +11,7 @@ from typing import Final, Protocol, assert_never
 
 from commands.instant import format_instant
 from handlers.drift import Drift, DriftClass, DriftEnd, LeftPair, SweepLimits, SweptPair, is_settled
-from handlers.ports import Clock, CommitTimeout, LoadRequest, StoreAway
+from handlers.ports import Clock, CommitTimeout, LoadRequest
 from worker.ports.outbox import Announcer, Outbox
 from worker.ports.sweeps import LostItem, PairSweeper, StoredPairs, SweepPosition, SweepStage
 from worker.runtime.transaction_limit import TransactionLimit
@@ -36,8 +36,12 @@ async def _always() -> bool:
 class SweepObserver(Protocol):
     """Takes what a run finds."""
 
-    def swept(self, pairs: Sequence[SweptPair], *, looked_at: int) -> None:
-        """One page is done: it had so many pairs, and `pairs` had drift."""
+    def swept(self, pairs: Sequence[SweptPair]) -> None:
+        """These pairs had drift."""
+        ...
+
+    def looked_at(self, count: int) -> None:
+        """One page of so many pairs is done."""
         ...
 
     def left_alone(self, pairs: Sequence[LeftPair]) -> None:
@@ -102,7 +106,7 @@ class SweepRun:
         page = await self._pairs.page_after(position, PAGE_SIZE)
         await self._sweep(page.requests, limits)
         if page.lost:
-            self._observer.swept([_told_of_lost(each) for each in page.lost], looked_at=0)
+            self._observer.swept([_told_of_lost(each) for each in page.lost])
         await self._pause(began)
         if page.last is not None:
             return SweepPosition(stage=position.stage, after=page.last)
@@ -123,7 +127,7 @@ class SweepRun:
             since=backlog.oldest if is_left else None,
             detail=f"{waiting}, {backlog.set_aside} are set aside",
         )
-        self._observer.swept([SweptPair(drift=drift)], looked_at=0)
+        self._observer.swept([SweptPair(drift=drift)])
 
     async def _sweep_paced(self, page: Sequence[LoadRequest], limits: SweepLimits) -> None:
         began = self._clock.monotonic()
@@ -139,36 +143,33 @@ class SweepRun:
         """Sweep the page; returns whether the store was too slow for so many repairs at once. Raises StoreAway."""
         repairs_max = self._limit.conversations_max
         try:
-            done = await catch_unexpected(self._sweeper.sweep_pairs(page, limits, repairs_max))
+            done = await catch_unexpected(
+                self._sweeper.sweep_pairs(page, limits, repairs_max=repairs_max, took=self._take)
+            )
         except CommitTimeout as timeout:
-            if self._is_limit_lowered(timeout.conversations, repairs_max):
-                return True
-            raise
+            if not self._limit.timed_out(timeout.conversations, began_with=repairs_max):
+                raise
+            self._observer.smaller(self._limit.conversations_max, timed_out=timeout.conversations)
+            return True
         if isinstance(done, UnexpectedError):
             self._observer.unexpected([request.conversation_id for request in page], done)
             # Each pair alone, so that only the pair with the error is left.
             for request in page if len(page) > 1 else ():
                 await self._sweep([request], limits)
             return False
-        # The audit lines are written before the events are published: a kill in between loses none of them.
-        news = [pair for pair in done.pairs if self._is_news(pair)]
-        self._observer.swept(news, looked_at=len(page) if done.complete else 0)
+        self._observer.looked_at(len(page))
         if done.left_alone:
             self._observer.left_alone(done.left_alone)
-        if self._announcer is not None:
-            self._announcer.offer([each for pair in done.pairs for each in pair.announcements])
-        if done.complete:
+        if done.repairs:
             self._limit.handled()
-            return False
-        if self._is_limit_lowered(done.timed_out, repairs_max):
-            return True
-        raise StoreAway("the store went away while a page of the sweep was committed")
+        return False
 
-    def _is_limit_lowered(self, timed_out: int, repairs_max: int) -> bool:
-        is_lower = self._limit.timed_out(timed_out, began_with=repairs_max)
-        if is_lower:
-            self._observer.smaller(self._limit.conversations_max, timed_out=timed_out)
-        return is_lower
+    def _take(self, pairs: Sequence[SweptPair]) -> None:
+        """Tell of what one commit did, before the next: a stop loses nothing of it. The audit lines are written before
+        the events are published, so a kill in between loses none of them."""
+        self._observer.swept([pair for pair in pairs if self._is_news(pair)])
+        if self._announcer is not None:
+            self._announcer.offer([each for pair in pairs for each in pair.announcements])
 
     def _is_news(self, pair: SweptPair) -> bool:
         """Whether the sweep has not told of this pair before. What it did is always news."""

@@ -214,7 +214,7 @@ def test_a_long_full_sweep_says_once_a_minute_where_it_goes_on_after_a_kill(caps
     now = 0.0
     printer = DriftPrinter(as_json=True, audit_log=None, monotonic=lambda: now)
     for page in range(10):
-        printer.swept([], looked_at=200)
+        printer.looked_at(200)
         now += 25
         printer.went_on(SweepPosition(after=f"c-{page}"))
     lines = capsys.readouterr().err.splitlines()

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from commands.instant import format_instant
-from handlers.batch_handler import BatchHandler
+from handlers.batch_handler import BatchHandler, TakeSwept
 from handlers.documents.document import document_from_snapshot
 from handlers.drift import SweepLimits, SweptPage
 from handlers.options import Options
@@ -62,7 +62,12 @@ class DriftBench:
         )
 
     async def sweep_pairs(
-        self, requests: Sequence[LoadRequest], limits: SweepLimits, repairs_max: int | None = None
+        self,
+        requests: Sequence[LoadRequest],
+        limits: SweepLimits,
+        *,
+        repairs_max: int | None,
+        took: TakeSwept,
     ) -> SweptPage:
         if self.away_after is not None and len(self.asked) >= self.away_after:
             raise StoreAway("no primary")
@@ -72,7 +77,7 @@ class DriftBench:
             await self.during_page(len(self.asked))
         if self.faulty & set(self.asked[-1]):
             raise KeyError("a customer's words")
-        return await self.handler.sweep_pairs(requests, limits, repairs_max)
+        return await self.handler.sweep_pairs(requests, limits, repairs_max=repairs_max, took=took)
 
     def offer(self, announcements: Sequence[Announcement]) -> None:
         self.offered.extend(announcements)
