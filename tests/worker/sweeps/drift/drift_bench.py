@@ -91,6 +91,12 @@ class DriftBench:
         # The publisher publishes what it was offered.
         await self.store.remove_entries([each.id for each in self.offered])
 
+    async def sweep_fully(self) -> None:
+        """The first round of a deployment, which has a full sweep."""
+        await self.round()
+        assert (await self.fleet.sweep_bookmark()).full_ended_at is not None
+        self.asked.clear()
+
     async def poll(self) -> None:
         """The gap poll of a worker, a while later."""
         await self.later(120)

@@ -1,14 +1,13 @@
 """The drift sweep of a worker: what it sweeps in a round, who sweeps, and where it goes on."""
 
 import asyncio
-import contextlib
 from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from commands.session import Session
-from handlers.ports import CommitResult, StoreAway
+from handlers.ports import StoreAway
 from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks
 from tests.worker.store.plans import announcement, state_plan
 from tests.worker.sweeps.drift.drift_bench import DriftBench
@@ -18,25 +17,16 @@ from worker.sweeps.drift.sweep_run import PAGE_SIZE
 from worker.telemetry.metrics import Metric
 from worker.telemetry.status_page.decisions import RecentDecisions
 
-FEWER = "the sweep repairs fewer pairs at once: a commit timed out"
-
 
 @pytest.fixture
 def bench() -> DriftBench:
     return DriftBench()
 
 
-async def _swept_fully(bench: DriftBench) -> None:
-    """The first round of a deployment has a full sweep."""
-    await bench.round()
-    assert (await bench.fleet.sweep_bookmark()).full_ended_at is not None
-    bench.asked.clear()
-
-
 async def test_what_was_written_since_the_last_round_is_swept_once_the_watermark_has_passed_it(
     bench: DriftBench,
 ) -> None:
-    await _swept_fully(bench)
+    await bench.sweep_fully()
     await bench.later(300)
     bench.put("c-1", ["u-1"])
     bench.put("c-2")
@@ -73,7 +63,7 @@ async def test_what_was_written_long_ago_is_repaired_at_once_logged_and_announce
 
 
 async def test_a_second_sweep_finds_nothing(bench: DriftBench) -> None:
-    await _swept_fully(bench)
+    await bench.sweep_fully()
     bench.put("c-1", ["u-1"])
     for _ in range(4):
         await bench.later(300)
@@ -93,7 +83,7 @@ async def test_without_a_watermark_of_every_live_worker_nothing_is_swept(bench: 
 
 
 async def test_a_watermark_that_falls_back_sweeps_nothing_twice(bench: DriftBench) -> None:
-    await _swept_fully(bench)
+    await bench.sweep_fully()
     kept = await bench.fleet.sweep_bookmark()
     bench.put("c-1", ["u-1"])
     await bench.round(behind_s=900)
@@ -102,7 +92,7 @@ async def test_a_watermark_that_falls_back_sweeps_nothing_twice(bench: DriftBenc
 
 async def test_one_worker_of_the_fleet_sweeps(bench: DriftBench) -> None:
     another = bench.another()
-    await _swept_fully(bench)
+    await bench.sweep_fully()
     await bench.later(300)
     kept = await bench.fleet.sweep_bookmark()
     await another.round()
@@ -116,7 +106,7 @@ async def test_one_worker_of_the_fleet_sweeps(bench: DriftBench) -> None:
 
 async def test_after_an_outage_the_sweep_goes_on_where_a_kill_stopped_it(bench: DriftBench) -> None:
     """Hours were written meanwhile: the bookmark moves with them."""
-    await _swept_fully(bench)
+    await bench.sweep_fully()
     for hour in range(3):
         bench.put(f"c-{hour}", ["u-1"])
         await bench.later(3_600)
@@ -136,7 +126,7 @@ async def test_after_an_outage_the_sweep_goes_on_where_a_kill_stopped_it(bench: 
 
 async def test_the_lease_is_kept_while_what_was_written_is_swept(bench: DriftBench) -> None:
     """A script has written more than two intervals are enough for."""
-    await _swept_fully(bench)
+    await bench.sweep_fully()
     for number in range(4 * PAGE_SIZE):
         bench.put(f"c-{number:04}")
     await bench.later(600)
@@ -158,7 +148,7 @@ async def test_the_lease_is_kept_while_what_was_written_is_swept(bench: DriftBen
 
 
 async def test_a_worker_that_lost_the_lease_stops_and_keeps_no_bookmark(bench: DriftBench) -> None:
-    await _swept_fully(bench)
+    await bench.sweep_fully()
     kept = await bench.fleet.sweep_bookmark()
     for number in range(2 * PAGE_SIZE):
         bench.put(f"c-{number:04}")
@@ -227,7 +217,7 @@ async def test_a_full_sweep_keeps_its_position_while_it_works(bench: DriftBench)
 
 
 async def test_the_sweep_works_half_of_the_time(bench: DriftBench) -> None:
-    await _swept_fully(bench)
+    await bench.sweep_fully()
     bench.clock.slept.clear()
     bench.put("c-1")
     bench.page_s = 1.5
@@ -237,7 +227,7 @@ async def test_the_sweep_works_half_of_the_time(bench: DriftBench) -> None:
 
 
 async def test_a_work_item_that_stays_in_ivr_is_told_though_it_was_written_before(bench: DriftBench) -> None:
-    await _swept_fully(bench)
+    await bench.sweep_fully()
     bench.put("c-1", status="ivr", queuedCount=0)
     for _ in range(4):
         await bench.later(300)
@@ -256,7 +246,7 @@ async def test_a_session_that_holds_a_work_item_that_is_not_stored_is_told(bench
 
 
 async def test_announcements_left_in_the_outbox_are_told(bench: DriftBench) -> None:
-    await _swept_fully(bench)
+    await bench.sweep_fully()
     entry = announcement("a-1", at=bench.clock.now())
     await bench.store.commit([state_plan("c-9", announcements=(entry,))])
     await bench.round()
@@ -280,7 +270,7 @@ async def test_a_sweep_that_only_tells_writes_nothing_and_needs_no_watermark() -
 
 
 async def test_an_unexpected_error_of_one_pair_stops_no_other(bench: DriftBench) -> None:
-    await _swept_fully(bench)
+    await bench.sweep_fully()
     for key in ("c-1", "c-2", "c-3"):
         bench.put(key, ["u-1"])
     bench.faulty = {"c-2"}
@@ -290,119 +280,6 @@ async def test_an_unexpected_error_of_one_pair_stops_no_other(bench: DriftBench)
     assert bench.found == [("c-1", "waits"), ("c-3", "waits")]
     assert "customer" not in str(bench.recorder.lines)
     assert bench.lines("the sweep met a fault in our code")[0]["conversations"] == ["c-1", "c-2", "c-3"]
-
-
-async def test_where_the_store_is_too_slow_for_a_pages_repairs_fewer_are_committed_at_once(bench: DriftBench) -> None:
-    await _swept_fully(bench)
-    keys = [f"c-{number:02}" for number in range(30)]
-    for key in keys:
-        bench.put(key, ["u-1"])
-    bench.store.commit_max = 14
-    await bench.later(600)
-    await bench.round()
-    assert [len(page) for page in bench.asked[:3]] == [30, 30, 30]
-    assert {key for key, _ in bench.found} == set(keys)
-    assert [(line["timedOut"], line["conversations"]) for line in bench.lines(FEWER)] == [(30, 15), (15, 10)]
-    assert bench.recorder.total(Metric.SWEPT) == 30 + 30
-
-
-async def test_a_store_that_answers_no_repair_at_all_is_away(bench: DriftBench) -> None:
-    await _swept_fully(bench)
-    for number in range(30):
-        bench.put(f"c-{number:02}", ["u-1"] if number < 12 else [])
-    bench.store.commit_max = 0
-    await bench.later(600)
-    for _ in range(2):
-        with pytest.raises(StoreAway):
-            await bench.round()
-    # Each attempt takes a deadline. Ten are too few to have timed out by their number.
-    assert [len(page) for page in bench.asked] == [30, 30, 30]
-    assert bench.found == []
-
-
-async def test_pairs_without_drift_take_no_part_in_how_many_repairs_are_committed_at_once(bench: DriftBench) -> None:
-    await _swept_fully(bench)
-    for number in range(60):
-        bench.put(f"c-{number:02}", ["u-1"] if number % 3 == 0 else [])
-    bench.store.commit_max = 10
-    await bench.later(600)
-    await bench.round()
-    # Of sixty pairs twenty have drift.
-    assert [(line["timedOut"], line["conversations"]) for line in bench.lines(FEWER)] == [(20, 10)]
-    assert bench.store.sizes.count(10) == 2
-
-
-async def test_more_repairs_are_committed_at_once_again_where_repairs_go_well(bench: DriftBench) -> None:
-    await _swept_fully(bench)
-
-    async def swept(drifted: int) -> int:
-        """A round with so many repairs and a pair without drift; returns the most that were committed at once."""
-        bench.put(f"c-{len(bench.asked)}")
-        for number in range(drifted):
-            bench.put(f"c-{len(bench.asked)}-{number:02}", ["u-1"])
-        await bench.later(600)
-        bench.store.sizes.clear()
-        await bench.round()
-        return max(bench.store.sizes, default=0)
-
-    bench.store.commit_max = 10
-    await swept(40)
-    bench.store.commit_max = None
-    # A page without a repair says nothing.
-    assert [await swept(drifted) for drifted in (0, 0, 1, 40, 40)] == [0, 0, 1, 20, 40]
-
-
-@pytest.mark.parametrize("ends_by", [asyncio.CancelledError, KeyError])
-async def test_what_was_committed_before_a_stop_or_a_fault_is_told(
-    bench: DriftBench, ends_by: type[BaseException]
-) -> None:
-    await _swept_fully(bench)
-    keys = [f"c-{number:02}" for number in range(40)]
-    for key in keys:
-        bench.put(key, ["u-1"])
-    bench.store.commit_max = 10
-    await bench.later(600)
-
-    def ends() -> None:
-        if bench.store.sizes[-2:] == [10, 10]:
-            bench.store.before_commit = lambda: None
-            raise ends_by
-
-    bench.store.before_commit = ends
-    with contextlib.suppress(asyncio.CancelledError):
-        await bench.round()
-    await bench.round()
-    assert sorted(key for key, _ in bench.found if key) == keys
-
-
-async def test_a_page_that_is_committed_in_part_before_the_deadline_goes_on_with_fewer(bench: DriftBench) -> None:
-    await _swept_fully(bench)
-    keys = [f"c-{number:02}" for number in range(30)]
-    for key in keys:
-        bench.put(key, ["u-1"])
-    bench.store.committed_of_next = 5, CommitResult.TIMED_OUT
-    await bench.later(600)
-    await bench.round()
-    assert [(line["timedOut"], line["conversations"]) for line in bench.lines(FEWER)] == [(25, 12)]
-    assert sorted(key for key, _ in bench.found if key) == keys
-
-
-@pytest.mark.parametrize("missing", [CommitResult.AWAY, CommitResult.TIMED_OUT])
-async def test_a_pair_whose_repair_had_no_result_is_no_pair_that_others_write(
-    bench: DriftBench, missing: CommitResult
-) -> None:
-    await _swept_fully(bench)
-    keys = [f"c-{number:02}" for number in range(8)]
-    for key in keys:
-        bench.put(key, ["u-1"])
-    bench.store.committed_of_next = 3, missing
-    await bench.later(600)
-    swept = bench.recorder.total(Metric.SWEPT)
-    with pytest.raises(StoreAway):
-        await bench.round()
-    assert (len(bench.found), bench.recorder.total(Metric.SWEPT)) == (3, swept)
-    await bench.round()
-    assert {key for key, _ in bench.found} == set(keys)
 
 
 async def test_rounds_come_every_interval_and_report_whether_the_store_answers() -> None:
@@ -415,7 +292,7 @@ async def test_rounds_come_every_interval_and_report_whether_the_store_answers()
 
 
 async def test_how_far_the_sweep_is_behind_is_measured(bench: DriftBench) -> None:
-    await _swept_fully(bench)
+    await bench.sweep_fully()
     await bench.later(300)
     await bench.round()
     assert bench.recorder.gauges[Metric.SWEEP_BEHIND.value] == timedelta(seconds=360).total_seconds()
